@@ -1,0 +1,1 @@
+"""How this server compares with a bare relay and with the obvious code: `python -m tests.benchmarks`."""
