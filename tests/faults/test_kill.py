@@ -16,7 +16,7 @@ from chat_server import Client
 from mock_provider import MockProvider, Reply
 from readers import Reader, eventually
 from server_process import ServerProcess
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 SERVERS, LIVES = 4, 5
 LONGEST = 3.0
@@ -69,7 +69,8 @@ class Talk:
 
     async def play(self) -> None:
         """Go on until it is done, or the server is gone."""
-        with suppress(ConnectionClosed, OSError):
+        # Killed before, during or after the handshake: no connection, half an answer, a cut one.
+        with suppress(OSError, InvalidMessage, ConnectionClosed):
             async with Client.attach(self.server.ws_url) as tab:
                 self.id = tab.conversation_id
                 watching = asyncio.create_task(self._watch(tab))
