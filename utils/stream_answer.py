@@ -55,9 +55,9 @@ async def stream_answer(
 async def _deltas(request: Request, note: Callable[[str], None]) -> AsyncGenerator[Delta, None]:
     """The model's deltas. If its context overflows before the first one, it is asked again with fewer turns."""
     history = within(request.history, limits().history_chars)
-    if len(history) < len(request.history) and request.history[-1]["role"] == "user":  # said once a turn
+    told, begun = len(history) < len(request.history), False
+    if told and request.history[-1]["role"] == "user":  # said once a turn
         note(LEFT_OUT)
-    begun = False
     while True:
         try:
             async with aclosing(_ask(request, history)) as deltas:
@@ -70,7 +70,9 @@ async def _deltas(request: Request, note: Callable[[str], None]) -> AsyncGenerat
             if len(left) == len(history):
                 raise
             history = left
-        note(LEFT_OUT)
+        if not told:
+            note(LEFT_OUT)
+        told = True
 
 
 def _ask(request: Request, history: list[Message]) -> AsyncGenerator[Delta, None]:

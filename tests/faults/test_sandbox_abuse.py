@@ -107,6 +107,13 @@ async def test_children_that_print_without_end(chat: Chat) -> None:
         assert "[The output was cut" in await chat.python("import os\nos.system('yes | head -c 300000000')")
 
 
+async def test_what_was_printed_is_not_kept(chat: Chat) -> None:
+    resident = "open('/proc/self/statm').read().split()[1]"
+    before = int(await chat.python(f"int({resident}) * 4096 // 10**6"))
+    await chat.python("import os\nos.system('yes | head -c 300000000')\nprint('x' * 50_000_000)")
+    assert int(await chat.python(f"int({resident}) * 4096 // 10**6")) < before + 150
+
+
 async def test_a_million_displays(chat: Chat) -> None:
     async with responsive():
         said = await chat.python("from IPython.display import display\nfor i in range(1_000_000): display('y')")

@@ -51,6 +51,8 @@ _clients: dict[tuple[str | None, str | None, bool], "AsyncOpenAI"] = {}
 _making = threading.Lock()
 _without_usage: set[str | None] = set()
 """Base URLs that reject `stream_options`."""
+_kept: set[str | None] = set()
+"""Base URLs to which there may be a connection from an earlier answer."""
 
 
 async def warm(model: Model) -> None:
@@ -99,6 +101,7 @@ class Answer:
         self._finishing = True
         self._patience.allow(LINGER)
         await self.read()
+        _kept.add(self._model.base_url)
 
 
 @asynccontextmanager
@@ -122,17 +125,26 @@ async def _send(
 ) -> Any:
     """The response, once its headers are there. Asks for usage where the server can take that."""
     from httpx2 import Response
-    from openai import APIStatusError, Timeout
+    from openai import APIStatusError, OpenAIError, Timeout
 
     async def send(body: dict[str, Any]) -> Response:
+        try:
+            response = await post(body)
+        except OpenAIError as error:
+            if model.base_url not in _kept or not _hung_up(error):
+                raise
+            _kept.remove(model.base_url)
+            response = await post(body)
+        stack.push_async_callback(response.aclose)
+        return response
+
+    async def post(body: dict[str, Any]) -> Response:
         # What `chat.completions.create` does in the end; it would walk through every message first, and again as JSON.
         content = orjson.dumps({"model": model.name, "stream": True, **body})
         path, timeout = "/chat/completions", Timeout(None, connect=timeouts.connect)
-        response = await client.post(
+        return await client.post(
             path, cast_to=Response, content=content, options={"timeout": timeout}, stream=True, stream_cls=None
         )
-        stack.push_async_callback(response.aclose)
-        return response
 
     if model.base_url not in _without_usage:
         try:
@@ -142,6 +154,15 @@ async def _send(
                 raise
             _without_usage.add(model.base_url)
     return await send(request)
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether the server closed the connection without an answer: llama.cpp does that to every one that was kept."""
+    import aiohttp
+
+    while error.__cause__:
+        error = error.__cause__
+    return isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError))
 
 
 def _make_client(model: Model) -> None:

@@ -145,6 +145,9 @@ class Value(ZMQShellDisplayHook):
     def finish_displayhook(self) -> None:
         pass
 
+    def log_output(self, format_dict: dict[str, Any]) -> None:
+        """IPython would keep every value's text and picture for good."""
+
 
 class Shell(ZMQInteractiveShell):
     """IPython, with errors told the short way."""
@@ -152,6 +155,10 @@ class Shell(ZMQInteractiveShell):
     displayhook_class = Type(Value)
     display_pub_class = Type(Display)
     _last_traceback = None
+
+    def _tee(self, channel: str) -> contextlib.AbstractContextManager[None]:
+        """IPython would keep a copy of all that is printed, for good."""
+        return contextlib.nullcontext()
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
         call.error = explain(self._get_exc_info(exc_tuple)[1])
