@@ -24,6 +24,7 @@ import termios
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,10 @@ class Shell(ZMQInteractiveShell):
     display_pub_class = Type(Display)
     _last_traceback = None
 
-    def _tee(self, channel: str) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
         """IPython would keep a copy of all that is printed, for good."""
-        return contextlib.nullcontext()
+        yield
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
         call.error = explain(self._get_exc_info(exc_tuple)[1])
