@@ -86,9 +86,10 @@ def _ask(request: Request, history: list[Message]) -> AsyncGenerator[Delta, None
 
 async def _checkpoints(answer: Answer, save: Callable[[list[Message]], Awaitable[None]]) -> None:
     """Store the growing answer as what it would be if the server died now: interrupted."""
-    saved = 0
+    saved, loop = 0, asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(CHECKPOINT_SECONDS)
+        # All answers at the same moment, so that the store takes them together.
+        await asyncio.sleep(CHECKPOINT_SECONDS - loop.time() % CHECKPOINT_SECONDS)
         if answer.size != saved:
             saved = answer.size
             try:

@@ -1,15 +1,17 @@
-"""One SQLite file, one thread that owns it, one transaction at a time; tables that migrate forward at start."""
+"""One SQLite file, one thread that owns it, one transaction after another; tables that migrate forward at start."""
 
 import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from utils.server.settings import BadSetting
 
 T = TypeVar("T")
+Asked = tuple[Callable[[sqlite3.Connection], Any], bool, "asyncio.Future[Any]"]
+Outcome = tuple[Any, BaseException | None]
 StoreError = sqlite3.Error
 """What `transact` raises when the store itself fails: the disk is full, the file locked or read-only."""
 
@@ -68,27 +70,71 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._thread = ThreadPoolExecutor(1, "store")
         self._connection = self._thread.submit(_open, path).result()
+        self._asked: list[Asked] = []
+        self._busy = False
 
     async def transact(self, work: Callable[[sqlite3.Connection], T], flush: bool = True) -> T:
         """Run `work(connection)` as one transaction: all of it is on disk when this returns, or none of it.
 
         Without `flush` it outlives the process at once, but a power failure only after the next one that flushes.
+        First asked, first done, and first told.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, flush)
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._asked.append((work, flush, answer))
+        if not self._busy:
+            self._hand_over()
+        return await answer
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T], flush: bool) -> T:
+    def _hand_over(self) -> None:
+        """All that waits goes to the thread together: the way there and back costs more than most transactions."""
+        asked, self._asked = [one for one in self._asked if not one[2].cancelled()], []
+        self._busy = bool(asked)
+        if asked:
+            running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, asked)
+            running.add_done_callback(lambda ran: self._tell(asked, ran))
+
+    def _tell(self, asked: list[Asked], ran: "asyncio.Future[list[Outcome]]") -> None:
+        outcomes = [(None, ran.exception())] * len(asked) if ran.exception() else ran.result()
+        for (_, _, answer), (result, error) in zip(asked, outcomes, strict=True):
+            if answer.cancelled():
+                continue
+            if error:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+        self._hand_over()
+
+    def _run(self, asked: list[Asked]) -> list[Outcome]:
+        """One transaction of the file for all: each stands or falls by itself, and one flush serves everyone."""
+        flush = any(flush for _, flush, _ in asked)
         self._connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(self._connection)
+            outcomes = [self._outcome(work) for work, _, _ in asked]
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        return result
+        return outcomes
+
+    def _outcome(self, work: Callable[[sqlite3.Connection], Any]) -> Outcome:
+        self._connection.execute("SAVEPOINT one")
+        try:
+            result, error = work(self._connection), None
+        except Exception as failed:
+            if not self._connection.in_transaction:  # a full disk, say: SQLite has given up everybody's work
+                raise
+            result, error = None, failed
+            self._connection.execute("ROLLBACK TO one")
+        self._connection.execute("RELEASE one")
+        return result, error
 
     def close(self) -> None:
+        """What was asked before is done first; nobody is told any more."""
+        if self._asked:
+            asked, self._asked = self._asked, []
+            self._thread.submit(self._run, asked).result()
         self._thread.submit(self._connection.close).result()
         self._thread.shutdown()
 
