@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from utils.limits import Limits
 from utils.llm.connection import Model, close_clients, warm
 from utils.llm.patience import Patience
 from utils.server import agui, commands, events, files, metrics, problems, rest, sse, start, workspace
-from utils.server.bus import Gone
+from utils.server.bus import Entry, Gone
 from utils.server.conversation import Conversation
 from utils.server.database import Database
 from utils.server.guard import Guard
@@ -134,8 +134,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def send_events(websocket: WebSocket, conversation: Conversation) -> None:
         after = QueryParams(websocket.scope["query_string"]).get("after")
         patience = Patience(settings.send_seconds)
+
+        def at_once(entry: Entry) -> bool:
+            return sent_at_once(send(websocket, entry.text))
+
         try:
-            async with contextlib.aclosing(conversation.channel.read(after)) as batches:
+            async with contextlib.aclosing(conversation.channel.read(after, at_once)) as batches:
                 async for batch in batches:
                     for entry in batch:
                         patience.allow(settings.send_seconds)
@@ -173,6 +177,21 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.middleware_stack = Guard(app.build_middleware_stack(), settings, sockets)
     return app
+
+
+def sent_at_once(sending: Coroutine[Any, Any, None]) -> bool:
+    """Whether a frame went out without waiting; if not, nothing was sent, as uvicorn waits before it writes.
+
+    Also False for a socket that is gone: its own task hears of that when it tries.
+    """
+    try:
+        sending.send(None)
+    except StopIteration:
+        return True
+    except WebSocketDisconnect:
+        return False
+    sending.close()
+    return False
 
 
 async def warm_up(model: Model) -> None:

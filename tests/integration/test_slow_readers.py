@@ -35,6 +35,31 @@ async def test_a_reader_that_stops_reading_is_cut_and_comes_back_where_it_was(
             assert len(back.find(type="RUN_STARTED")) == 12
 
 
+async def test_a_reader_that_pauses_gets_everything_once_and_in_order(tmp_path: Path, provider: MockProvider) -> None:
+    """Eight megabytes, more than the system holds for it, so that the server meets a full socket in mid-stream."""
+
+    async def large_pieces(request: object, reply: Reply) -> None:
+        for number in range(20):
+            await reply.text(f"{number} {'x' * 45_000} ")
+            await asyncio.sleep(0.001)
+        await reply.finish()
+
+    provider.script = large_pieces
+    async with running_server(tmp_path, openai_base_url=provider.url) as server, server.client() as tab:
+        await tab.ask("Begin")
+        narrow, address = narrow_socket(server.url), f"{server.ws_url}/ws/{tab.conversation_id}"
+        async with connect(address, sock=narrow, max_queue=1, max_size=None, compression=None) as slow:
+            events = [orjson.loads(await slow.recv()) for _ in range(2)]
+            for _ in range(9):
+                await tab.ask("Go on")
+            while events[-1]["metadata"]["eventId"] != tab.last_event_id:
+                events.append(orjson.loads(await slow.recv()))
+    places = [int(event["metadata"]["eventId"].rpartition("-")[2]) for event in events[1:]]
+    assert places == sorted(set(places))
+    text = "".join(event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT")
+    assert text.split()[::2] == [str(number) for number in range(20)] * 9
+
+
 def narrow_socket(url: str) -> socket.socket:
     """A connection that takes in little more than what is read from it."""
     narrow = socket.socket()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -130,6 +131,73 @@ async def test_readers_at_one_place_share_one_batch() -> None:
         await anext(another)
         source.write("a", *"Hello")
         assert await anext(one) is await anext(another)
+
+
+class Taking:
+    """A reader that can be handed an entry at once, and what it got so and otherwise."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.willing = True
+        self.at_once: list[Event] = []
+        self.later: list[Event] = []
+
+    def take(self, entry: Entry) -> bool:
+        if self.willing:
+            self.at_once.append(entry.event)
+        return self.willing
+
+    async def read(self) -> None:
+        async for batch in self.source.channel.read(self.source.channel.place, self.take):
+            self.later += events_of(batch)
+
+    def numbers(self) -> tuple[list[int], list[int]]:
+        return [event["number"] for event in self.at_once], [event["number"] for event in self.later]
+
+
+@pytest.fixture
+async def taking() -> AsyncIterator[Taking]:
+    taking = Taking(Source())
+    task = asyncio.create_task(taking.read())
+    await asyncio.sleep(0)
+    yield taking
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def turns() -> None:
+    """Long enough for whoever was woken."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_who_waits_is_handed_an_event_by_publish_itself(taking: Taking) -> None:
+    for number in (1, 2):
+        taking.source.say(1)
+        assert len(taking.at_once) == number
+        await turns()
+    assert taking.numbers() == ([1, 2], [])
+
+
+async def test_what_follows_in_the_same_turn_is_a_burst_and_leaves_together(taking: Taking) -> None:
+    taking.source.say(3)
+    assert taking.numbers() == ([1], [])
+    await turns()
+    taking.source.say(1)
+    await turns()
+    assert taking.numbers() == ([1, 4], [2, 3])
+
+
+async def test_what_is_not_taken_at_once_comes_in_its_place(taking: Taking) -> None:
+    taking.source.say(1)
+    await turns()
+    taking.willing = False
+    taking.source.say(1)
+    taking.willing = True
+    taking.source.say(1)
+    await turns()
+    taking.source.say(1)
+    assert taking.numbers() == ([1, 4], [2, 3])
 
 
 async def test_what_is_stored_is_forgotten_but_for_a_window() -> None:

@@ -1,7 +1,8 @@
 """Ordered, replayable events in memory: one Channel per conversation, and one for the list of conversations.
 
 A reader keeps no buffer of its own: it has a place in the channel's log. It attaches with a snapshot as of the last
-run boundary and then reads on, so a slow one catches up from the log in fewer, larger deltas.
+run boundary and then reads on, so a slow one catches up from the log in fewer, larger deltas. To one that has read
+everything an event can be handed straight from `publish`, a turn of the event loop before its task would wake.
 """
 
 import asyncio
@@ -46,14 +47,25 @@ class Entry:
         return self._text
 
 
+class Reader:
+    """A place in the log. In `Channel._waiting` while it has read everything; then `news` wakes it."""
+
+    __slots__ = ("at_once", "news", "place")
+
+    def __init__(self, place: int, at_once: Callable[[Entry], bool] | None) -> None:
+        self.place, self.at_once = place, at_once
+        self.news: asyncio.Future[None]
+
+
 class Channel:
     """The events of one conversation in order. `snapshot()` gives the events that stand for all before `mark`."""
 
     def __init__(self, snapshot: Callable[[], list[Event]] = list) -> None:
         self._epoch = secrets.token_hex(4)
         self._log: list[Entry] = []
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._places: dict[object, int] = {}
+        self._readers: set[Reader] = set()
+        self._waiting: set[Reader] = set()
+        self._burst = False
         self._closed: int | None = None
         self._snapshot = snapshot
         self._snapshot_events: list[Event] = []
@@ -68,7 +80,7 @@ class Channel:
 
     @property
     def readers(self) -> int:
-        return len(self._places)
+        return len(self._readers)
 
     @property
     def place(self) -> str:
@@ -78,8 +90,23 @@ class Channel:
     def publish(self, event: Event) -> None:
         """Put an event at the end, for every reader."""
         self.last += 1
-        self._log.append(Entry(self.last, f"{self._epoch}-{self.last}", event))
+        entry = Entry(self.last, f"{self._epoch}-{self.last}", event)
+        self._log.append(entry)
+        if self._waiting:
+            self._hand_out(entry)
+
+    def _hand_out(self, entry: Entry) -> None:
+        """The first event of a turn of the event loop goes straight out; more are a burst and leave together."""
+        if not self._burst:
+            self._burst = True
+            asyncio.get_running_loop().call_soon(self._end_burst)
+            for reader in self._waiting:
+                if reader.at_once and reader.at_once(entry):
+                    reader.place = entry.number
         self._wake()
+
+    def _end_burst(self) -> None:
+        self._burst = False
 
     def mark(self) -> None:
         """What has been published so far is stored: from now on a new reader's snapshot stands for it."""
@@ -92,27 +119,34 @@ class Channel:
         self._closed = code
         self._wake()
 
-    async def read(self, after: str | None = None) -> AsyncGenerator[list[Entry], None]:
-        """Batches of entries: from `after` when it is still held, else the snapshot first. Ends with Gone."""
-        reader = object()
+    async def read(
+        self, after: str | None = None, at_once: Callable[[Entry], bool] | None = None
+    ) -> AsyncGenerator[list[Entry], None]:
+        """Batches of entries: from `after` when it is still held, else the snapshot first. Ends with Gone.
+
+        `at_once(entry)` is called by `publish` while the reader waits for news: True if that was the reading of it.
+        """
         place = self._place_of(after)
+        reader = Reader(self.boundary if place is None else place, at_once)
+        self._readers.add(reader)
         try:
+            if place is None:
+                yield self._snapshot_entries()
             while True:
-                batch = None if place is None else self._since(place)
-                if place is None or batch is None:
-                    place = self._places[reader] = self.boundary
+                batch = self._since(reader.place)
+                if batch is None:
+                    reader.place = self.boundary
                     yield self._snapshot_entries()
                 elif batch:
-                    place = self._places[reader] = batch[-1].number
+                    reader.place = batch[-1].number
                     self._trim()
                     yield batch
                 elif self._closed is not None:
                     raise Gone(self._closed)
                 else:
-                    self._places[reader] = place
-                    await self._news()
+                    await self._news(reader)
         finally:
-            self._places.pop(reader, None)
+            self._readers.discard(reader)
 
     def _snapshot_entries(self) -> list[Entry]:
         """The last event carries the place; the ids of those before it are unknown on return, so all are sent again."""
@@ -125,7 +159,7 @@ class Channel:
         """Forget what is stored and was read by every reader, but for a window."""
         if len(self._log) <= WINDOW or self._log[0].number > self.boundary:
             return
-        done = min(self.boundary, *self._places.values()) if self._places else self.boundary
+        done = min([self.boundary, *(reader.place for reader in self._readers)])
         del self._log[: max(0, min(len(self._log) - WINDOW, done + 1 - self._first))]
 
     def _place_of(self, event_id: str | None) -> int | None:
@@ -153,19 +187,21 @@ class Channel:
             self._batch_of, self._batch = (place, self.last), batch if len(batch) < MERGE_FROM else _merge(batch)
         return self._batch
 
-    async def _news(self) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
+    async def _news(self, reader: Reader) -> None:
+        """Wait until there is something that the reader was not handed at once."""
+        reader.news = asyncio.get_running_loop().create_future()
+        self._waiting.add(reader)
         try:
-            await future
+            await reader.news
         finally:
-            self._waiting.discard(future)
+            self._waiting.discard(reader)
 
     def _wake(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-        self._waiting.clear()
+        """Those who have not read everything, or never will."""
+        for reader in [reader for reader in self._waiting if reader.place < self.last or self.closed]:
+            self._waiting.discard(reader)
+            if not reader.news.done():
+                reader.news.set_result(None)
 
 
 def _merge(batch: list[Entry]) -> list[Entry]:
