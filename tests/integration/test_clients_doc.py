@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from agui_client import TESTS, needs_node
 from chat_server import SECONDS, ChatServer
 from playwright.async_api import Page, async_playwright
+
+from utils import demo_model
 
 DOCS = TESTS.parent / "docs"
 MODULES = TESTS / "node_modules"
@@ -58,6 +60,14 @@ async def bundle(folder: Path, source: Path) -> str:
         NODE_PATH=str(MODULES),
     )
     return (folder / "bundle.mjs").read_text()
+
+
+@pytest.fixture(autouse=True)
+def at_full_speed() -> Iterator[None]:
+    """The curl block follows for five seconds, whatever the machine is busy with."""
+    demo_model.set_speed(0)
+    yield
+    demo_model.set_speed(0.02)
 
 
 @pytest.fixture
