@@ -17,6 +17,7 @@ DATA = HERE / "markdown"
 FOLDERS = {"static": HERE.parents[1] / "static", "markdown": DATA}
 ORIGIN = "http://localhost"  # answered by serve() alone; a name with which the browser allows the clipboard
 SHOWCASE = (DATA / "showcase.md").read_text()
+TRIES = 3  # a busy machine may interrupt what is timed, but not three times
 
 # CommonMark 0.31's examples, by number, that come out differently on purpose.
 LEFT_OUT = {
@@ -220,8 +221,9 @@ def test_copy_puts_the_code_on_the_clipboard(page: Page) -> None:
     ids=["code", "one line of code", "one paragraph", "unclosed", "no spaces", "list", "mixed"],
 )
 def test_a_delta_costs_no_more_late_in_200_kilobytes_than_early(page: Page, text: str) -> None:
-    first, second = page.evaluate("text => markdown.halves(text, 500)", text[:200_000])
-    assert second < 3 * first + 300  # at 200 frames a half, where drawing all anew takes seconds
+    halves = (page.evaluate("text => markdown.halves(text, 500)", text[:200_000]) for _ in range(TRIES))
+    # At 200 frames a half, where drawing all anew takes seconds.
+    assert any(second < 3 * first + 300 for first, second in halves)
 
 
 def test_time_grows_with_the_length_of_hostile_text_not_with_its_square(page: Page) -> None:
@@ -229,5 +231,9 @@ def test_time_grows_with_the_length_of_hostile_text_not_with_its_square(page: Pa
         "*; [; >; `; _; ~~; ![; <; &; |; #; *_; **a*; `a; [a](; [a](<b; [a](b); a_; https://x); _a*; > ; - ; *a ; a  "
     )
     for piece in pieces.split("; "):
-        short, long = (page.evaluate("args => markdown.milliseconds(...args)", [piece, n]) for n in (20_000, 160_000))
-        assert long < 25 * short + 100, piece
+        assert any(grows_in_proportion(page, piece) for _ in range(TRIES)), piece
+
+
+def grows_in_proportion(page: Page, piece: str) -> bool:
+    short, long = (page.evaluate("args => markdown.milliseconds(...args)", [piece, n]) for n in (20_000, 160_000))
+    return bool(long < 25 * short + 100)
