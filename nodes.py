@@ -249,7 +249,8 @@ async def _execute(call: ToolCall, request: dict[str, Any]) -> dict[str, Any]:
         show = lambda text: emit(events.tool_output(call.id, text))  # noqa: E731
         ended = await run_tool(call, tool, request["context"], show, request["stop"])
     outcome, content = ended
-    result = tool_message(call.id, content, outcome, round((time.monotonic() - started) * 1000))
+    milliseconds = round((time.monotonic() - started) * 1000)
+    result = tool_message(call.id, content, outcome, milliseconds, call.edited_arguments)
     await store.finish_call(call.id, result)
     emit(events.tool_result(result))
     return result

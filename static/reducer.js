@@ -189,7 +189,7 @@ function callsFrom(messages, old) {
 
 function resultFrom({ content, error, metadata }) {
   const status = metadata?.outcome ?? (metadata?.status === "complete" ? null : metadata?.status) ?? null;
-  return { content, error: error ?? null, status, ms: metadata?.durationMs ?? null };
+  return { content, error: error ?? null, status, ms: metadata?.durationMs ?? null, edited: metadata?.editedArguments ?? null };
 }
 
 function plainText(content) {

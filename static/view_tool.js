@@ -28,7 +28,7 @@ export function toolCard(call) {
     update(next, nextStatus) {
       if (next === drawn && nextStatus === drawnStatus) return;
       const onlyOutput = drawn && next.args === drawn.args && next.result === drawn.result;
-      if (next.args !== drawn?.args) hint.textContent = firstLine(next.args);
+      if (next.args !== drawn?.args || next.result !== drawn?.result) hint.textContent = firstLine(next.result?.edited ?? next.args);
       if (next.result !== drawn?.result) images.replaceChildren(...imagesOf(next));
       [drawn, drawnStatus] = [next, nextStatus];
       details.dataset.status = nextStatus;
@@ -61,12 +61,13 @@ function firstLine(args) {
   return first.trim().split("\n")[0].slice(0, 120);
 }
 
-function argumentsOf({ args }) {
-  const parsed = parseArguments(args);
-  const names = Object.keys(parsed);
-  if (!names.length) return ["Arguments", "none"];
-  if (names.length === 1 && typeof parsed[names[0]] === "string") return [names[0], parsed[names[0]]];
-  return ["Arguments", JSON.stringify(parsed, null, 2)];
+// What ran, where a person changed it; else what was asked for.
+function argumentsOf({ args, result }) {
+  const parsed = parseArguments(result?.edited ?? args);
+  const names = Object.keys(parsed), changed = result?.edited ? ", as you changed it" : "";
+  if (!names.length) return [`Arguments${changed}`, "none"];
+  if (names.length === 1 && typeof parsed[names[0]] === "string") return [names[0] + changed, parsed[names[0]]];
+  return [`Arguments${changed}`, JSON.stringify(parsed, null, 2)];
 }
 
 function section(title, text) {

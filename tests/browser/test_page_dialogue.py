@@ -115,6 +115,9 @@ def test_edited_code_is_what_runs(server: ServerProcess, open_page: Open) -> Non
     page.locator(".approval textarea").fill("print('edited by', 'a person')")
     page.keyboard.press("Control+Enter")
     expect(answers(page).last).to_contain_text("edited by a person")
+    page.reload()
+    page.locator("#messages .tool summary").click()
+    expect(page.get_by_role("region", name="code, as you changed it")).to_have_text("print('edited by', 'a person')")
 
 
 def test_a_call_is_rejected_with_a_reason_that_the_model_reads(server: ServerProcess, open_page: Open) -> None:

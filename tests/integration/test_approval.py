@@ -71,6 +71,8 @@ async def test_edited_arguments_are_what_runs_and_the_model_is_told(server: Chat
         assert json.dumps(edited, separators=(",", ":")) in told(provider)
         asked = next(m for m in tab.messages if m.get("toolCalls"))["toolCalls"][0]["function"]["arguments"]
         assert json.loads(asked) == {"name": "plan", "text": "The plan"}
+        result = next(m for m in tab.messages if m["role"] == "tool")
+        assert json.loads(result["metadata"]["editedArguments"]) == edited
 
 
 async def test_rejected_with_a_reason_goes_on(server: ChatServer, provider: MockProvider) -> None:

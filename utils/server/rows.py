@@ -32,15 +32,22 @@ def dump(value: Any) -> str:
 
 
 def tool_message(
-    call_id: str, content: str | list[dict[str, Any]], outcome: str, duration_ms: int | None = None
+    call_id: str,
+    content: str | list[dict[str, Any]],
+    outcome: str,
+    duration_ms: int | None = None,
+    edited_arguments: str | None = None,
 ) -> Message:
     """The result of a tool call as it is stored and sent.
 
-    `outcome`: completed, failed, rejected, cancelled, interrupted or unknown.
+    `outcome`: completed, failed, rejected, cancelled, interrupted or unknown. `edited_arguments`: what ran in place of
+    what the model asked for, as JSON.
     """
     metadata: dict[str, Any] = {"status": "complete", "outcome": outcome}
     if duration_ms is not None:
         metadata["durationMs"] = duration_ms
+    if edited_arguments is not None:
+        metadata["editedArguments"] = edited_arguments
     return {
         "id": f"result-{call_id}",
         "role": "tool",
