@@ -1,11 +1,11 @@
 """Asking a model: what is sent, what Stop does, when it is asked again, how long is waited."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from mock_provider import MockProvider, Reply
+from mock_provider import MockProvider, Reply, hello
 
 from utils import demo_model
 from utils.stream_llm import (
@@ -101,6 +101,21 @@ async def test_one_connection_serves_one_answer_after_another(provider: MockProv
     for _ in range(3):
         await answer(provider)
     assert (len(provider.requests), provider.connections) == (3, 1)
+
+
+@pytest.mark.parametrize("hang_up", [Reply.abort, Reply.drop])
+async def test_a_kept_connection_that_the_server_has_closed_is_replaced_at_once(
+    provider: MockProvider, hang_up: Callable[[Reply], Awaitable[None]]
+) -> None:
+    """llama.cpp closes it after every streamed answer without having said so: a race that the next request may lose."""
+
+    async def script(request: dict[str, Any], reply: Reply) -> None:
+        await (hang_up(reply) if len(provider.requests) == 2 else hello(request, reply))
+
+    provider.script = script
+    first, second = await answer(provider), await answer(provider)
+    assert second == first  # and no Retry in it
+    assert len(provider.requests) == 3
 
 
 async def test_many_answers_at_once_do_not_mix(provider: MockProvider) -> None:
