@@ -66,6 +66,23 @@ async def test_when_the_models_context_overflows_it_is_tried_with_less(
         assert not tab.find(type="RUN_ERROR")
 
 
+async def test_the_notice_is_given_once_however_often_it_is_tried_with_less(
+    server: ChatServer, provider: MockProvider
+) -> None:
+    async def tiny_context(request: dict[str, Any], reply: Reply) -> None:
+        if len(asked(request)) > 1:
+            return await reply.error(400, "Too long", code="context_length_exceeded")
+        await hello(request, reply)
+
+    async with server.client() as tab:
+        for letter in "abcd":
+            await tab.ask(letter * 1000)
+        provider.script = tiny_context
+        assert await tab.ask("e" * 1000) == "Hello from the mock provider."
+        assert [asked(request) for request in provider.requests[5:]] == [list("cde"), list("de"), ["e"]]
+        assert len(notices(tab)) == 1
+
+
 async def test_a_single_turn_that_is_too_long_fails_with_advice(server: ChatServer, provider: MockProvider) -> None:
     async def no_context(request: dict[str, Any], reply: Reply) -> None:
         await reply.error(400, "Too long", code="context_length_exceeded")
