@@ -17,6 +17,7 @@ from utils.text_tool_prompt import as_text, describe
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
+SHARED_MOMENT = 0.1
 LEFT_OUT = "The conversation is longer than the model reads: its oldest turns are left out."
 
 
@@ -88,8 +89,8 @@ async def _checkpoints(answer: Answer, save: Callable[[list[Message]], Awaitable
     """Store the growing answer as what it would be if the server died now: interrupted."""
     saved, loop = 0, asyncio.get_running_loop()
     while True:
-        # All answers at the same moment, so that the store takes them together.
-        await asyncio.sleep(CHECKPOINT_SECONDS - loop.time() % CHECKPOINT_SECONDS)
+        # At moments that many answers share, so that the store takes several at a time, but not all at one.
+        await asyncio.sleep(CHECKPOINT_SECONDS - loop.time() % SHARED_MOMENT)
         if answer.size != saved:
             saved = answer.size
             try:
