@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import QueryParams
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from flow import create_chat_flow
 from utils import agents, limits, python_sandbox
@@ -96,47 +96,44 @@ def create_app(settings: Settings) -> FastAPI:
             return JSONResponse(body | {"status": f"the store does not answer: {error}"}, status_code=503)
         return JSONResponse(body)
 
-    async def new_chat(websocket: WebSocket) -> None:
+    async def new_chat(websocket: WebSocket, send: Send) -> None:
         conversation = runner.create(new_id("chat"))
         try:
-            await serve(websocket, conversation)
+            await serve(websocket, send, conversation)
         finally:
             runner.forget_unstored(conversation)
 
-    async def chat(websocket: WebSocket, conversation_id: str) -> None:
+    async def chat(websocket: WebSocket, send: Send, conversation_id: str) -> None:
         try:
             conversation = await runner.get(conversation_id)
         except NotFound:
             problem = {"code": "not_found", "message": f"There is no conversation {conversation_id}."}
             return await websocket.send_denial_response(JSONResponse(problem, status_code=404))
-        await serve(websocket, conversation)
+        await serve(websocket, send, conversation)
 
     def sockets(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """WS /ws and /ws/{conversation_id}, past the layers of FastAPI, which would cost each socket 10 kB."""
         websocket, path = WebSocket(scope, receive, send), scope["path"]
-        return new_chat(websocket) if path == "/ws" else chat(websocket, path.removeprefix("/ws/"))
+        return new_chat(websocket, send) if path == "/ws" else chat(websocket, send, path.removeprefix("/ws/"))
 
-    async def serve(websocket: WebSocket, conversation: Conversation) -> None:
+    async def serve(websocket: WebSocket, send: Send, conversation: Conversation) -> None:
         """Events out, commands in, until the client goes, stops reading, or the channel is closed."""
         await websocket.accept()
-        writer = asyncio.create_task(send_events(websocket, conversation))
-        reader = asyncio.create_task(take_commands(websocket, conversation))
         with watched.readers.labels("websocket").track_inprogress():
             try:
-                await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
-            finally:  # also when the server ends and cancels this
-                writer.cancel(), reader.cancel()
-                outcomes = await asyncio.gather(writer, reader, return_exceptions=True)
-        for error in outcomes:
-            if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect | TimeoutError):
-                raise error
+                async with asyncio.TaskGroup() as group:
+                    writer = group.create_task(send_events(websocket, send, conversation))
+                    await take_commands(websocket, send, conversation)
+                    writer.cancel()
+            except* (WebSocketDisconnect, OSError):
+                pass  # it is gone, or (TimeoutError) is cut off now because it has stopped reading
 
-    async def send_events(websocket: WebSocket, conversation: Conversation) -> None:
+    async def send_events(websocket: WebSocket, send: Send, conversation: Conversation) -> None:
         after = QueryParams(websocket.scope["query_string"]).get("after")
         patience = Patience(settings.send_seconds)
 
         def at_once(entry: Entry) -> bool:
-            return sent_at_once(send(websocket, entry.text))
+            return sent_at_once(send(frame(entry.text)))
 
         try:
             async with contextlib.aclosing(conversation.channel.read(after, at_once)) as batches:
@@ -144,53 +141,55 @@ def create_app(settings: Settings) -> FastAPI:
                     for entry in batch:
                         patience.allow(settings.send_seconds)
                         with patience:
-                            await send(websocket, entry.text)
+                            await send(frame(entry.text))
                     del batch, entry  # it may be a whole history, and the next one may be long in coming
         except Gone as gone:
             await websocket.close(gone.code)
         finally:
             patience.close()
 
-    async def send(websocket: WebSocket, text: str) -> None:
-        await websocket.send({"type": "websocket.send", "text": text})
-
-    async def take_commands(websocket: WebSocket, conversation: Conversation) -> None:
+    async def take_commands(websocket: WebSocket, send: Send, conversation: Conversation) -> None:
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            frame = message.get("text") or message.get("bytes") or ""
-            reply = orjson.dumps(await reply_to(frame, conversation)).decode()
+            said = message.get("text") or message.get("bytes") or ""
+            reply = orjson.dumps(await reply_to(said, conversation)).decode()
             async with asyncio.timeout(settings.send_seconds):
-                await send(websocket, reply)
+                await send(frame(reply))
 
-    async def reply_to(frame: str | bytes, conversation: Conversation) -> events.Event:
+    async def reply_to(said: str | bytes, conversation: Conversation) -> events.Event:
         command: dict[str, Any] = {}
         try:
-            command = commands.parse(frame, settings)
+            command = commands.parse(said, settings)
             reply = await commands.execute(runner, conversation, command, settings)
             name = "command_accepted"
         except commands.Rejected as rejected:
             name, reply = "command_rejected", {"code": rejected.code, "message": rejected.message}
-        command_id = command.get("commandId") or commands.command_id_of(frame)
+        command_id = command.get("commandId") or commands.command_id_of(said)
         return events.custom(name, ({"commandId": command_id} if command_id else {}) | reply)
 
     app.middleware_stack = Guard(app.build_middleware_stack(), settings, sockets)
     return app
 
 
-def sent_at_once(sending: Coroutine[Any, Any, None]) -> bool:
+def frame(text: str) -> Message:
+    return {"type": "websocket.send", "text": text}
+
+
+def sent_at_once(sending: Awaitable[None]) -> bool:
     """Whether a frame went out without waiting; if not, nothing was sent, as uvicorn waits before it writes.
 
     Also False for a socket that is gone: its own task hears of that when it tries.
     """
+    steps = sending.__await__()
     try:
-        sending.send(None)
+        next(steps)
     except StopIteration:
         return True
-    except WebSocketDisconnect:
+    except OSError:
         return False
-    sending.close()
+    steps.close()
     return False
 
 

@@ -65,9 +65,12 @@ async def test_idle_conversations_are_forgotten_and_found_again(tmp_path: Path, 
             conversation_id, messages = tab.conversation_id, tab.messages
             server.runner._forget_idle()
             assert [live.id for live in server.runner.live] == [conversation_id]
-        await eventually(lambda: not server.runner.live[0].channel.readers)
-        server.runner._forget_idle()
-        assert server.runner.live == []
+
+        def forgotten() -> bool:
+            server.runner._forget_idle()
+            return server.runner.live == []
+
+        await eventually(forgotten)
         async with server.client(conversation_id) as back:
             assert back.messages == messages
             assert await back.ask("Again") == "Hello from the mock provider."
