@@ -298,19 +298,16 @@ class FinishTurn(AsyncNode):
             "first_token_ms": turn["first_token_ms"],
             "duration_ms": round((time.monotonic() - turn["started"]) * 1000),
         }
-        return shared["store"], record, shared["messages"]
+        return shared["store"], record
 
     async def exec_async(self, request: Any) -> Any:
-        store, record, messages = request
-        results = [] if record["interrupts"] else await store.close_calls("The run ended before it.")
-        # A node that failed may have left the history half told: what is stored counts.
-        history = (await store.load())[0] if record["error"] else messages + results
-        # Last: once the run is closed, a command may change rows, and must be told after post has told the run's end.
-        return results, history, await store.finish_run(record)
+        store, record = request
+        return await store.finish_run(record)
 
     async def post_async(self, shared: Shared, request: Any, finished: Any) -> str:
-        (results, history, state), (_, record, _), emit = finished, request, shared["emit"]
-        shared["messages"] = history
+        (results, history, state), (_, record), emit = finished, request, shared["emit"]
+        # A node that failed may have left the history half told: what is stored counts.
+        shared["messages"] = shared["messages"] + results if history is None else history
         for result in results:
             emit(events.tool_result(result))
         if shared["turn"]["tell_history"] or record["error"]:

@@ -110,17 +110,14 @@ class ConversationStore:
 
         await self.transact(work)
 
-    async def finish_run(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Close the run `record["run_id"]` and return the new state.
+    async def finish_run(self, record: dict[str, Any]) -> tuple[list[Message], list[Message] | None, dict[str, Any]]:
+        """Close the run `record["run_id"]`: the results of calls that were left, the history if it failed, the state.
 
         `record`: status (success, interrupt, cancelled, error), error, interrupts, steps, usage
-        `{inputTokens, outputTokens}`, first_token_ms, duration_ms.
+        `{inputTokens, outputTokens}`, first_token_ms, duration_ms. Without interrupts, a call that has no result gets
+        one: not executed, or else outcome unknown.
         """
         return await self.transact(lambda c, cid: _finish_run(c, cid, record))
-
-    async def close_calls(self, why: str) -> list[Message]:
-        """Give every call without a result one: not executed, for the reason `why`, or else outcome unknown."""
-        return await self.transact(lambda c, cid: _close_calls(c, cid, why))
 
     async def recover(self, error: dict[str, str]) -> tuple[list[Message], dict[str, Any]]:
         """End the run that broke off, if there is one, with `error` `{code, message}`; what waits behind it is held."""
@@ -187,7 +184,10 @@ def _drop_last_answer(c: sqlite3.Connection, cid: str) -> None:
     drop_messages(c, cid, last["position"] + 1)
 
 
-def _finish_run(c: sqlite3.Connection, cid: str, record: dict[str, Any]) -> dict[str, Any]:
+def _finish_run(
+    c: sqlite3.Connection, cid: str, record: dict[str, Any]
+) -> tuple[list[Message], list[Message] | None, dict[str, Any]]:
+    results = [] if record["interrupts"] else _close_calls(c, cid, "The run ended before it.")
     _open_approvals(c, cid, record["interrupts"])
     columns = {name: record[name] for name in ("status", "first_token_ms", "duration_ms")}
     columns |= {name: dump(record[name]) for name in ("steps", "usage", "error")}
@@ -203,7 +203,7 @@ def _finish_run(c: sqlite3.Connection, cid: str, record: dict[str, Any]) -> dict
     if record["error"]:
         hold_waiting(c, cid)
     settle(c, cid, last_error=columns["error"] if record["error"] else None)
-    return read_state(c, cid)
+    return results, read_messages(c, cid) if record["error"] else None, read_state(c, cid)
 
 
 def _open_approvals(c: sqlite3.Connection, cid: str, interrupts: list[dict[str, Any]]) -> None:
