@@ -17,7 +17,6 @@ from utils.text_tool_prompt import as_text, describe
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
-SHARED_MOMENT = 0.1
 LEFT_OUT = "The conversation is longer than the model reads: its oldest turns are left out."
 
 
@@ -87,10 +86,9 @@ def _ask(request: Request, history: list[Message]) -> AsyncGenerator[Delta, None
 
 async def _checkpoints(answer: Answer, save: Callable[[list[Message]], Awaitable[None]]) -> None:
     """Store the growing answer as what it would be if the server died now: interrupted."""
-    saved, loop = 0, asyncio.get_running_loop()
+    saved = 0
     while True:
-        # At moments that many answers share, so that the store takes several at a time, but not all at one.
-        await asyncio.sleep(CHECKPOINT_SECONDS - loop.time() % SHARED_MOMENT)
+        await asyncio.sleep(CHECKPOINT_SECONDS)
         if answer.size != saved:
             saved = answer.size
             try:
