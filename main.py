@@ -123,10 +123,10 @@ def create_app(settings: Settings) -> FastAPI:
             try:
                 async with asyncio.TaskGroup() as group:
                     writer = group.create_task(send_events(websocket, send, conversation))
-                    await take_commands(websocket, send, conversation)
+                    await take_commands(websocket, conversation)
                     writer.cancel()
-            except* (WebSocketDisconnect, OSError):
-                pass  # it is gone, or (TimeoutError) is cut off now because it has stopped reading
+            except* (WebSocketDisconnect, TimeoutError):
+                pass  # it is gone, or is cut off now because it has stopped reading
 
     async def send_events(websocket: WebSocket, send: Send, conversation: Conversation) -> None:
         after = QueryParams(websocket.scope["query_string"]).get("after")
@@ -141,14 +141,14 @@ def create_app(settings: Settings) -> FastAPI:
                     for entry in batch:
                         patience.allow(settings.send_seconds)
                         with patience:
-                            await send(frame(entry.text))
+                            await websocket.send(frame(entry.text))
                     del batch, entry  # it may be a whole history, and the next one may be long in coming
         except Gone as gone:
             await websocket.close(gone.code)
         finally:
             patience.close()
 
-    async def take_commands(websocket: WebSocket, send: Send, conversation: Conversation) -> None:
+    async def take_commands(websocket: WebSocket, conversation: Conversation) -> None:
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
@@ -156,7 +156,7 @@ def create_app(settings: Settings) -> FastAPI:
             said = message.get("text") or message.get("bytes") or ""
             reply = orjson.dumps(await reply_to(said, conversation)).decode()
             async with asyncio.timeout(settings.send_seconds):
-                await send(frame(reply))
+                await websocket.send(frame(reply))
 
     async def reply_to(said: str | bytes, conversation: Conversation) -> events.Event:
         command: dict[str, Any] = {}
