@@ -4,9 +4,8 @@
  * but the open leaf is ever drawn again.
  */
 import { CodeBlock } from "./markdown_code.js";
-import { Heading, Paragraph, Table } from "./markdown_leaves.js";
+import { newLeaf, Paragraph, Table } from "./markdown_leaves.js";
 import { Line } from "./markdown_line.js";
-import { unescaped } from "./markdown_links.js";
 import { containerAt, continues, endsFence, isUndecided, leafAt, taskAt } from "./markdown_starts.js";
 
 const MAX_CONTAINERS = 40; // quotes, lists and items inside one another; markers beyond that are text
@@ -236,7 +235,7 @@ export class Blocks {
   #openLeaf(leaf, line) {
     if (leaf.type === "rule") return this.#append(document.createElement("hr"));
     const task = leaf.type === "paragraph" && this.#beginsItem([]) ? taskAt(line) : null;
-    this.#leaf = this.#newLeaf(leaf, task);
+    this.#leaf = newLeaf(leaf, task);
     this.#append(this.#leaf.element);
     if (task) this.#stack.at(-1).element.className = "task";
     if (leaf.type === "heading") line.take(leaf.level);
@@ -245,15 +244,5 @@ export class Blocks {
     if (leaf.type === "heading" || leaf.type === "paragraph") this.#writeLeaf(line.text.slice(task?.length));
     if (leaf.type === "table") this.#direct(leaf.header.join(" "));
     if (leaf.type === "fence") this.#fence = leaf;
-  }
-
-  #newLeaf(leaf, task) {
-    switch (leaf.type) {
-      case "heading": return new Heading(leaf.level);
-      case "table": return new Table(leaf.header, leaf.aligns);
-      case "indented": return new CodeBlock("");
-      case "fence": return new CodeBlock(unescaped(leaf.info.trim().split(/\s/)[0]));
-      default: return new Paragraph(task && task.done);
-    }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A code block that grows by lines: finished lines are coloured once and never touched again. The text is cut into
- * several <code> elements, so that a browser lays out only the last one anew; style them `display: block`.
+ * Code, in a line and in blocks. A block grows by lines: finished lines are coloured once and never touched again. Its
+ * text is cut into several <code> elements, so that a browser lays out only the last one anew; style them
+ * `display: block`.
  */
 import { colour, LONGEST } from "./highlight.js";
 
@@ -10,6 +11,23 @@ function element(name, properties, ...children) {
   const node = Object.assign(document.createElement(name), properties);
   node.append(...children);
   return node;
+}
+
+/** Where a code span's content that begins at `at` ends: before `run` backticks, at most at `latest`; null if nowhere. */
+export function codeSpanEnd(text, at, run, latest) {
+  const closing = /`+/g;
+  closing.lastIndex = at;
+  for (let found; (found = closing.exec(text)) && found.index <= latest; ) {
+    if (found[0].length === run) return found.index;
+  }
+  return null;
+}
+
+/** The code span of `source`. Once `closed`, a space at both its ends is dropped, unless it is nothing but spaces. */
+export function codeSpan(source, closed) {
+  const content = source.replaceAll("\n", " ");
+  const padded = closed && content.startsWith(" ") && content.endsWith(" ") && content.trim() !== "";
+  return element("code", { textContent: padded ? content.slice(1, -1) : content });
 }
 
 /** Copies the text of `source`, and says on the button that it did; where the browser forbids that, selects the text. */

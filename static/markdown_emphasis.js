@@ -16,6 +16,13 @@ function flanking(char, before, after) {
   };
 }
 
+/** How many times `char` stands in a row at `at`. */
+export function runLength(text, at, char) {
+  let end = at;
+  while (text[end] === char) end++;
+  return end - at;
+}
+
 export class Emphasis {
   // {node, place, char, from, run: its length, left: of it not yet used, open, close, inWord}; what it closes is taken
   // from its beginning: place.from is where the rest of it stands.

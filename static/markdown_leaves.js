@@ -2,7 +2,9 @@
  * The blocks that hold text, each drawn as it grows: write(piece) adds to it, newline() ends its line, draw() brings
  * the DOM up to date while more may come, close() when nothing will. Code blocks are in markdown_code.js.
  */
+import { CodeBlock } from "./markdown_code.js";
 import { InlineText, renderInline } from "./markdown_inline.js";
+import { unescaped } from "./markdown_links.js";
 
 const PROVISIONAL_TABLE = 1000; // characters of a first line up to which "| a" is drawn as a table in the making
 
@@ -99,7 +101,7 @@ export class Paragraph {
 }
 
 /** An ATX heading. Its closing #s wait in #end until it is known that nothing follows them. */
-export class Heading {
+class Heading {
   #inline;
   #end = "";
   #started = false; // something stands before #end
@@ -174,5 +176,16 @@ export class Table {
 
   close() {
     if (this.#row !== null) this.newline();
+  }
+}
+
+/** The block for `leaf`, as leafAt() describes it. `task`: the checkbox before a paragraph, as taskAt() does, or null. */
+export function newLeaf(leaf, task) {
+  switch (leaf.type) {
+    case "heading": return new Heading(leaf.level);
+    case "table": return new Table(leaf.header, leaf.aligns);
+    case "indented": return new CodeBlock("");
+    case "fence": return new CodeBlock(unescaped(leaf.info.trim().split(/\s/)[0]));
+    default: return new Paragraph(task && task.done);
   }
 }

@@ -2,7 +2,8 @@
  * One pass over a stretch of inline text, into DOM nodes: code spans, links, breaks, escapes, entities; emphasis by
  * markdown_emphasis.js. It knows how much of what it drew can no longer change, whatever text comes next.
  */
-import { Emphasis } from "./markdown_emphasis.js";
+import { codeSpan, codeSpanEnd } from "./markdown_code.js";
+import { Emphasis, runLength } from "./markdown_emphasis.js";
 import { angleLink, angleLinkBegins, bareUrl, entityAt, link, linkTail, safeUrl } from "./markdown_links.js";
 
 /** The most characters from the first to the last of one construct; a longer one is literal. */
@@ -29,7 +30,7 @@ export class Scanner {
     this.#limit = text.length - UNSETTLED_END;
     this.#before = before.text;
     this.#final = final;
-    if (before.insideRun) this.#plain(this.#runLength(text[0]));
+    if (before.insideRun) this.#plain(runLength(this.#text, 0, text[0]));
     if (before.begun) this.#resume(before.begun);
     this.#scan();
     this.#emphasis.pairFrom(0);
@@ -104,12 +105,6 @@ export class Scanner {
     return this.#push(document.createTextNode(meaning), source.length);
   }
 
-  #runLength(char) {
-    let end = this.#at;
-    while (this.#text[end] === char) end++;
-    return end - this.#at;
-  }
-
   #textBefore() {
     return this.#at > 1 ? this.#text.slice(this.#at - 2, this.#at) : this.#before + this.#text.slice(0, this.#at);
   }
@@ -146,24 +141,13 @@ export class Scanner {
   }
 
   #code() {
-    const from = this.#at, run = this.#runLength("`");
+    const from = this.#at, run = runLength(this.#text, from, "`");
     if (run > LONGEST_RUN) return this.#plain(run);
-    const closing = /`+/g;
-    closing.lastIndex = from + run;
-    for (let found; (found = closing.exec(this.#text)) && found.index - from <= REACH; ) {
-      if (found[0].length === run) return this.#codeSpan(from + run, found.index, run);
-    }
+    const end = codeSpanEnd(this.#text, from + run, run, from + REACH);
+    if (end !== null) return this.#push(codeSpan(this.#text.slice(from + run, end), true), end + run - from);
     if (!this.#isLive(from)) return this.#literal("`".repeat(run));
     this.#mayChangeFrom(from);
-    return this.#codeSpan(from + run, this.#text.length, 0);
-  }
-
-  #codeSpan(start, end, closing) {
-    const content = this.#text.slice(start, end).replaceAll("\n", " ");
-    const padded = closing && content.startsWith(" ") && content.endsWith(" ") && content.trim() !== "";
-    const code = document.createElement("code");
-    code.textContent = padded ? content.slice(1, -1) : content;
-    this.#push(code, end + closing - this.#at);
+    return this.#push(codeSpan(this.#text.slice(from + run), false), this.#text.length - from);
   }
 
   #angle() {
@@ -182,7 +166,7 @@ export class Scanner {
   }
 
   #delimiter(char) {
-    const from = this.#at, run = this.#runLength(char), before = this.#textBefore();
+    const from = this.#at, run = runLength(this.#text, from, char), before = this.#textBefore();
     if (run > LONGEST_RUN) return this.#plain(run);
     const after = this.#text.slice(from + run, from + run + 2) || "\n";
     const node = this.#literal(char.repeat(run));

@@ -13,15 +13,16 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from utils.sandbox import isolation
 from utils.sandbox import workspace as files
 from utils.sandbox.limits import SandboxLimits, SandboxUnavailable
+from utils.sandbox.result import tool_result
 from utils.toolkit import ToolContext, ToolResult
 
 if TYPE_CHECKING:
-    from utils.sandbox.kernel import Kernel, Reply
+    from utils.sandbox.kernel import Kernel
 
 __all__ = [
     "SandboxLevel",
@@ -153,36 +154,7 @@ async def _run(code: str, context: ToolContext) -> ToolResult:
     before = await asyncio.to_thread(files.snapshot, context.workspace, most)
     reply = await kernel.run(code, context.output)
     after = await asyncio.to_thread(files.snapshot, context.workspace, most)
-    new = files.written(before, after)
-    pictures = await asyncio.to_thread(_pictures, reply, new, context.workspace, kernel.limits.images)
-    names = ", ".join(f"{file.name} ({file.size:,} bytes)" for file in new if file.name not in reply.images)
-    said = [notice, reply.text.rstrip("\n"), reply.value, reply.error, *_remarks(reply, kernel.limits)]
-    text = "\n".join(filter(None, [*said, names and f"Files written: {names}"])) or "(no output)"
-    if not pictures:
-        return text
-    return [{"type": "text", "text": text}, *(_image(context.file_url(name)) for name in pictures)]
-
-
-def _remarks(reply: "Reply", limits: SandboxLimits) -> list[str]:
-    """What went otherwise than the code says."""
-    remarks = []
-    if reply.cut:
-        remarks.append(f"[The output was cut after {limits.output_bytes // 1000} kB.]")
-    if reply.timed_out:
-        remarks.append(f"[Stopped: it ran longer than {limits.seconds:g} s. What it did until then is done.]")
-    if reply.ended:
-        remarks.append(f"[Python was ended: {reply.ended}. All variables are gone; the files are kept.]")
-    return remarks
-
-
-def _pictures(reply: "Reply", new: list[files.Entry], workspace: Path, most: int) -> list[str]:
-    """The figures that were shown; where code showed none but saved some, those."""
-    names = reply.images or [file.name for file in new]
-    return [name for name in names if files.is_png(workspace, name)][:most]
-
-
-def _image(url: str) -> dict[str, Any]:
-    return {"type": "image", "source": {"type": "url", "value": url, "mimeType": "image/png"}}
+    return await asyncio.to_thread(tool_result, notice, reply, files.written(before, after), kernel.limits, context)
 
 
 async def _kernel(context: ToolContext) -> "Kernel":

@@ -25,6 +25,15 @@ async def test_printed_text_value_and_state_between_calls(chat: Chat) -> None:
     assert await chat.python("y = 1") == "(no output)"
 
 
+async def test_code_imports_what_it_wrote_and_nothing_of_ours(chat: Chat) -> None:
+    await chat.python("open('helper.py', 'w').write('answer = 42'); open('random.py', 'w').write('1 / 0')")
+    assert await chat.python("import helper, random\nhelper.answer, random.choice([1])") == "(42, 1)"
+    assert "No module named 'sandbox_call'" in await chat.python(
+        "import sys\ndel sys.modules['sandbox_call']\nimport sandbox_call"
+    )
+    (chat.workspace / "random.py").unlink()
+
+
 async def test_output_is_shown_while_the_code_runs(chat: Chat) -> None:
     running = await chat.begin("import time\nprint('first', flush=True)\nwhile True: time.sleep(0.01)")
     assert "first" in "".join(chat.shown)

@@ -19,7 +19,7 @@ from utils.sandbox import workspace as files
 from utils.sandbox.limits import SandboxLimits
 
 INSIDE = Path("/workspace")
-BOOT = Path(__file__).with_name("boot.py")
+BOOT = Path(__file__).with_name("boot")
 PROJECT = Path(__file__).parents[2]
 SANDBOX_UID = 65534
 """Whom the code runs as when the server is root: nobody."""
@@ -61,7 +61,7 @@ def bubblewrapped(
     ]
     line += _memory_file_systems(limits)
     line += _directories(runtime, data_dir)
-    line += ["--bind", str(workspace), str(INSIDE), "--ro-bind", str(BOOT), "/boot.py"]
+    line += ["--bind", str(workspace), str(INSIDE), "--ro-bind", str(BOOT), "/boot"]
     line += ["--remount-ro", "/", "--chdir", str(INSIDE), "--clearenv"]
     for name, value in environment("/tmp").items():
         line += ["--setenv", name, value]
@@ -72,8 +72,8 @@ def bubblewrapped(
 
 
 def boot_program(boot: str, connection_file: str, limits: SandboxLimits) -> list[str]:
-    """The Python that becomes the kernel; `boot` is where boot.py is seen. -I: nothing but the venv is imported."""
-    return [sys.executable, "-I", boot, connection_file, json.dumps(asdict(limits))]
+    """The Python that becomes the kernel; `boot` is where that folder is seen. -I: all else it imports is the venv."""
+    return [sys.executable, "-IB", boot, connection_file, json.dumps(asdict(limits))]
 
 
 def unsandboxed(program: list[str]) -> list[str]:
@@ -110,7 +110,7 @@ async def trial(data_dir: Path, limits: SandboxLimits) -> str:
         hand_over(workspace)
         hand_over(runtime)
         try:
-            line = bubblewrapped(boot_program("/boot.py", "trial", limits), workspace, runtime, data_dir, limits)
+            line = bubblewrapped(boot_program("/boot", "trial", limits), workspace, runtime, data_dir, limits)
             process = await asyncio.create_subprocess_exec(
                 *line,
                 stdin=asyncio.subprocess.DEVNULL,

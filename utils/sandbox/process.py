@@ -78,7 +78,7 @@ class SandboxProcess:
             isolation.hand_over(self.workspace)
 
     def _command(self) -> list[str]:
-        boot = "/boot.py" if self.sandboxed else str(isolation.BOOT)
+        boot = "/boot" if self.sandboxed else str(isolation.BOOT)
         program = isolation.boot_program(boot, self.manager.connection_file, self.limits)
         if not self.sandboxed:
             return isolation.unsandboxed(program)

@@ -1,21 +1,19 @@
 """What runs inside the sandbox: limits first, then an ipykernel that says no more than the server wants to hear.
 
-Started as a script, with nothing of this project importable: the standard library, ipykernel and IPython only. All
-text goes to the stream channel, bounded here, because ipykernel itself would send without end; values, errors and the
-names of pictures come back with the reply. What is bounded here for good manners is bounded once more in the server,
-against bad ones.
+Started as a folder, with nothing of this project importable but the file beside this one: the standard library,
+ipykernel and IPython only. All text goes to the stream channel, bounded here, because ipykernel itself would send
+without end; values, errors and the names of pictures come back with the reply. What is bounded here for good manners
+is bounded once more in the server, against bad ones.
 
-    python -I boot.py CONNECTION_FILE|trial LIMITS_AS_JSON
+    python -I boot CONNECTION_FILE|trial LIMITS_AS_JSON
 """
 
-import base64
 import codecs
 import contextlib
 import fcntl
 import json
 import os
 import resource
-import secrets
 import select
 import signal
 import subprocess
@@ -23,61 +21,22 @@ import sys
 import termios
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ipykernel.compiler import get_tmp_directory
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
+from sandbox_call import Call, explain, shorten
 from traitlets import Type
 
-WORKSPACE = str(Path.cwd())
 LONGEST_VALUE = 20_000
-LONGEST_ERROR = 8_000
-
-
-class Call:
-    """What one call has said so far."""
-
-    def __init__(self, output_bytes: int, images: int) -> None:
-        self.text_left, self.images_left = output_bytes, images
-        self.cut = False
-        self.value = self.error = ""
-        self.images: list[str] = []
-
-    def take(self, text: str) -> str:
-        """As much of `text` as may still be said."""
-        kept = text[: self.text_left]
-        self.cut = self.cut or len(kept) < len(text)
-        kept = kept.encode(errors="replace").decode()
-        self.text_left -= len(kept.encode())
-        return kept
-
-    def show(self, data: dict[str, Any]) -> str:
-        """A picture becomes a file, all else the text that stands for it."""
-        if "image/png" not in data:
-            return str(data.get("text/plain", ""))
-        if self.images_left > 0:
-            self.images_left -= 1
-            self.images.append(save(data["image/png"]))
-        return ""
-
 
 limits: dict[str, Any] = {}
 call = Call(0, 0)
-
-
-def save(png: bytes | str) -> str:
-    """Write a figure, as bytes or in base64, into the workspace; its name."""
-    name = f"figure-{secrets.token_hex(4)}.png"
-    with Path(WORKSPACE, name).open("xb") as file:
-        file.write(png if isinstance(png, bytes) else base64.b64decode(png))
-    return name
 
 
 class Stream(OutStream):
@@ -214,43 +173,6 @@ def run_command(_: str, command: str) -> None:
         call.error = f"Exit status {status}." if status > 0 else f"Ended by signal {-status}."
 
 
-def explain(error: BaseException) -> str:
-    """The traceback without the frames of libraries: what a person can change is their own code."""
-    told = traceback.TracebackException.from_exception(error, compact=True)
-    keep_own_frames(told)
-    return shorten("".join(told.format()).strip(), LONGEST_ERROR)
-
-
-def keep_own_frames(told: traceback.TracebackException) -> None:
-    own = [frame for frame in told.stack if is_own(frame.filename)]
-    for frame in own:
-        frame.filename = own_name(frame.filename)
-    told.stack = traceback.StackSummary.from_list(own if len(own) <= 20 else own[:5] + own[-15:])
-    if isinstance(getattr(told, "filename", None), str):
-        told.filename = own_name(told.filename)
-    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
-        if other is not None:
-            keep_own_frames(other)
-
-
-def is_own(filename: str) -> bool:
-    return filename.startswith((get_tmp_directory(), WORKSPACE + os.sep))
-
-
-def own_name(filename: str) -> str:
-    return "your code" if filename.startswith(get_tmp_directory()) else os.path.relpath(filename, WORKSPACE)
-
-
-def shorten(text: str, most: int) -> str:
-    """The beginning and the end of a long text: in an error both matter."""
-    text = text.encode(errors="replace").decode()
-    return (
-        text
-        if len(text) <= most
-        else f"{text[: most // 2]}\n[… {len(text) - most} characters left out …]\n{text[-(most // 2) :]}"
-    )
-
-
 def apply_limits() -> None:
     """Bounds that the operating system keeps. Set here inside, because bwrap itself needs more than the code does."""
     for kind, most in (
@@ -284,6 +206,9 @@ def limit_processes(most: int) -> None:
 
 
 if __name__ == "__main__":
+    # Python looks for modules first in the folder it runs, even with -I. People's code finds its own, last, so that
+    # no file of theirs is taken for one of Python's.
+    sys.path[:] = [*sys.path[1:], str(Path.cwd())]
     limits.update(json.loads(sys.argv[2]))
     apply_limits()
     if sys.argv[1] != "trial":
