@@ -4,7 +4,6 @@ Every node: prep reads `shared` (laid out in docs/design.md), exec works without
 Stop shows as `shared["stop"]`; work that takes time races it with until_stopped and never cancels the node itself.
 """
 
-import asyncio
 import time
 from typing import Any
 
@@ -173,7 +172,10 @@ class StreamChat(AsyncNode):
         turn["usage"] = {key: turn["usage"].get(key, 0) + count for key, count in answer.usage.items()}
         if turn["first_token_ms"] is None and answer.first_delta_at is not None:
             turn["first_token_ms"] = round((answer.first_delta_at - turn["started"]) * 1000)
-        await shared["store"].save(new, turn["calls"])
+        turn["unsaved"] = turn["unsaved"] + new
+        if turn["calls"]:
+            await shared["store"].save(turn["unsaved"], turn["calls"])
+            turn["unsaved"] = []
         if answer.error:
             turn["error"] = answer.error
             return "failed"
@@ -186,7 +188,7 @@ class StreamChat(AsyncNode):
 
 async def _instructions(agent: Agent, conversation_id: str, turn: dict[str, Any]) -> str:
     parts = [agent.instructions or f"You are a helpful assistant. {BASICS}", *turn["context"]]
-    if agent.tools and (files := await asyncio.to_thread(workspace.files, conversation_id)):
+    if agent.tools and (files := await workspace.list_files(conversation_id)):
         parts.append("Files in the workspace:\n" + "\n".join(f"- {name} ({size} bytes)" for name, size in files[:50]))
     if turn["rounds"] >= limits().max_tool_rounds:
         parts.append(NO_MORE_TOOLS)
@@ -276,8 +278,8 @@ class Refuse(AsyncNode):
         answer = Answer(shared["emit"], shared["turn"]["agent"], set())
         answer.add(TextDelta(f"I can't help with that. {shared['turn']['refusal']}"))
         answer.close("complete")
+        shared["turn"]["unsaved"] = shared["turn"]["unsaved"] + answer.messages()
         shared["messages"] = shared["messages"] + answer.messages()
-        await shared["store"].save(answer.messages())
 
 
 class FinishTurn(AsyncNode):
@@ -289,6 +291,7 @@ class FinishTurn(AsyncNode):
         turn, status = shared["turn"], outcome_of(shared["turn"])
         record = {
             "run_id": turn["run_id"],
+            "messages": turn["unsaved"],
             "status": status,
             "error": turn["error"],
             "interrupts": turn["interrupts"] if status == "interrupt" else [],

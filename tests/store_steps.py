@@ -25,7 +25,8 @@ async def take(store: ConversationStore) -> Work:
 
 async def finish(store: ConversationStore, work: Work, **changes: Any) -> dict[str, Any]:
     record = {"run_id": work.run_id, "status": "success", "error": None, "interrupts": [], "steps": [], "usage": {}}
-    _, _, state = await store.finish_run(record | {"first_token_ms": None, "duration_ms": 1} | changes)
+    record |= {"messages": [], "first_token_ms": None, "duration_ms": 1}
+    _, _, state = await store.finish_run(record | changes)
     return state
 
 

@@ -113,9 +113,9 @@ class ConversationStore:
     async def finish_run(self, record: dict[str, Any]) -> tuple[list[Message], list[Message] | None, dict[str, Any]]:
         """Close the run `record["run_id"]`: the results of calls that were left, the history if it failed, the state.
 
-        `record`: status (success, interrupt, cancelled, error), error, interrupts, steps, usage
-        `{inputTokens, outputTokens}`, first_token_ms, duration_ms. Without interrupts, a call that has no result gets
-        one: not executed, or else outcome unknown.
+        `record`: messages still to store, status (success, interrupt, cancelled, error), error, interrupts, steps,
+        usage `{inputTokens, outputTokens}`, first_token_ms, duration_ms. Without interrupts, a call that has no result
+        gets one: not executed, or else outcome unknown.
         """
         return await self.transact(lambda c, cid: _finish_run(c, cid, record))
 
@@ -187,6 +187,8 @@ def _drop_last_answer(c: sqlite3.Connection, cid: str) -> None:
 def _finish_run(
     c: sqlite3.Connection, cid: str, record: dict[str, Any]
 ) -> tuple[list[Message], list[Message] | None, dict[str, Any]]:
+    for message in record["messages"]:
+        put_message(c, cid, message)
     results = [] if record["interrupts"] else _close_calls(c, cid, "The run ended before it.")
     _open_approvals(c, cid, record["interrupts"])
     columns = {name: record[name] for name in ("status", "first_token_ms", "duration_ms")}

@@ -85,6 +85,7 @@ def new_turn(work: Work, agent: str) -> dict[str, Any]:
         "run_id": work.run_id,
         "agent": agent,
         "calls": work.calls,
+        "unsaved": [],
         "client_tools": work.options.get("tools", []),
         "context": work.options.get("context", []),
         "interrupts": [],

@@ -1,5 +1,6 @@
 """Each conversation's folder: where uploads go, where its code runs, and what may be downloaded from it."""
 
+import asyncio
 import os
 import shutil
 import stat
@@ -40,6 +41,11 @@ def files(conversation_id: str) -> list[tuple[str, int]]:
             if len(found) >= MOST_FILES:
                 return sorted(found)
     return sorted(found)
+
+
+async def list_files(conversation_id: str) -> list[tuple[str, int]]:
+    """What `files` finds, off the event loop; at once where there is no folder yet, which is most of the time."""
+    return await asyncio.to_thread(files, conversation_id) if (_root / conversation_id).is_dir() else []
 
 
 def open_file(conversation_id: str, name: str) -> int:
