@@ -140,7 +140,7 @@ def test_the_first_load_is_light_and_soon_usable(server: ServerProcess, open_pag
     entries = page.evaluate("""performance.getEntries().filter((entry) => "transferSize" in entry)
       .map(({ name, transferSize, decodedBodySize }) => [name, transferSize, decodedBodySize])""")
     assert sum(size for _, size, _ in entries) < 60_000, entries
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 5000
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 1000
 
 
 def test_every_module_of_the_first_load_is_announced_to_the_browser(server: ServerProcess, open_page: Open) -> None:
